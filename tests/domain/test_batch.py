@@ -214,3 +214,14 @@ def test_a_parameter_of_a_reason_that_is_not_of_its_form_is_left_out() -> None:
 def test_many_causes_are_cut_after_three() -> None:
     rows = [rejected(row, f"CODE_{index}", "no", dialect="current") for index, row in enumerate(planned(6))]
     assert report(rows, count=6).headline.endswith('CODE_2 "no", and 3 more causes.')
+
+
+@pytest.mark.requirement("I-01")
+@pytest.mark.parametrize("status", ["REJECTED", "ENGINE_REJECTED"])
+def test_a_row_said_to_be_rejected_of_which_contracts_were_accepted_is_in_doubt(status: str) -> None:
+    (target,) = planned(1)
+    result = report([answer_to(target, status, accepted_quantity="3")], 207, count=1)
+    (row,) = result.rows
+    assert row.outcome == "unknown"
+    assert row.next_step is NextStep.MUST_NOT
+    assert f"it is said to be {status}, and 3 contracts of it accepted" in row.said

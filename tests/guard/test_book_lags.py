@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk
-from guard.exchange import ACCOUNT, CountingIds
+from guard.exchange import ACCOUNT, CountingIds, held
 from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.errors import ReadFailed, Refused
 from positions_mcp.domain.operation.operation import Conclusion
@@ -283,3 +283,64 @@ def failing_reads(it: Desk) -> Any:
         it.exchange.reads_fail = True
 
     return fail
+
+
+@pytest.mark.requirement("G-14", "G-18")
+@pytest.mark.parametrize(
+    ("seen", "said"),
+    [
+        ({"status": OrderStatus.REPLACED}, "its order was replaced by another one, which may still fill"),
+        ({"status": OrderStatus.FILLED, "filled_quantity": None, "quantity": None}, "does not say how much its order"),
+        ({"status": OrderStatus.FILLED, "filled_quantity": Decimal(0), "quantity": None}, "does not say how much its"),
+        ({"status": OrderStatus.FILLED, "filled_quantity": None}, "filled 100, the book has not followed yet"),
+        ({"status": OrderStatus.CANCELED, "filled_quantity": None}, "the API does not say how much its order filled"),
+        ({"status": OrderStatus.EXPIRED, "filled_quantity": None}, "the API does not say how much its order filled"),
+    ],
+)
+async def test_an_order_that_ended_without_saying_what_it_filled_keeps_its_instrument_in_flight(
+    tmp_path: Path, seen: dict[str, Any], said: str
+) -> None:
+    async with desk(tmp_path) as it:
+        report = await it.close("AAPL")
+        for key, order in it.exchange.orders.items():
+            it.exchange.orders[key] = order.model_copy(update=seen)
+        report = await followed(it, report)
+        assert report.state is OperationState.SUBMITTED
+        assert said in report.rows[0].detail
+        (finding,) = (await it.plan("AAPL")).verdict.needs_desk
+        assert (finding.rule, said in finding.message) == (Rule.IN_FLIGHT, True)
+        it.clock.advance(timedelta(minutes=11))
+        assert "not waited for after 10 minutes" in (await followed(it, report)).rows[0].detail
+
+
+@pytest.mark.requirement("G-14", "G-18")
+async def test_what_an_order_has_filled_is_not_taken_back_by_a_late_listing(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        report = await it.close("AAPL")
+        trade(it, OrderStatus.PARTIALLY_FILLED, 60)
+        await followed(it, report)
+        trade(it, OrderStatus.CANCELED, 0)
+        report = await followed(it, report)
+        assert report.rows[0].orders[0].filled == 60
+        assert "filled 60, the book has not followed yet" in report.rows[0].detail
+        assert Rule.IN_FLIGHT in {each.rule for each in (await it.plan("AAPL")).verdict.needs_desk}
+
+
+@pytest.mark.requirement("G-14", "G-18")
+async def test_the_book_has_to_move_from_what_it_showed_at_sending_not_from_what_was_planned(tmp_path: Path) -> None:
+    positions = [held("AAPL", 200, price="150", number=AAPL, available_quantity=Decimal(50))]
+    async with desk(tmp_path, positions=positions) as it:
+        operation = await it.asked("AAPL")
+        half = {"quantity": Decimal(100), "available_quantity": Decimal(50), "market_value": Decimal(15_000)}
+        it.exchange.change(AAPL, **half)  # another order took half of it in between
+        fifty = {"quantity": Decimal(50), "leaves_quantity": Decimal(50)}
+        it.exchange.change_answer = lambda made: [order.model_copy(update=fifty) for order in made]
+        report = await it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+        for key, order in it.exchange.orders.items():
+            it.exchange.orders[key] = order.model_copy(update=fifty)
+        trade(it, OrderStatus.FILLED, 50)
+        report = await followed(it, report)
+        assert "filled 50, the book has not followed yet" in report.rows[0].detail
+        it.exchange.change(AAPL, quantity=Decimal(50), available_quantity=Decimal(0))
+        report = await followed(it, report)
+        assert (report.state, report.rows[0].residual) == (OperationState.PARTIAL, 50)

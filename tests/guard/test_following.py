@@ -254,7 +254,9 @@ async def test_an_order_that_was_there_before_is_no_evidence(tmp_path: Path) -> 
     async with desk(tmp_path) as it:
         await it.exchange.close_position(ACCOUNT, instrument(AAPL))
         it.clock.advance(timedelta(minutes=1))
-        sent = await unknown(it, "AAPL", effect=False)
+        it.exchange.before.append(raising(OutcomeUnknown("dropped")))
+        sent = await it.approved_at_desk("AAPL")
+        assert (await it.guard.send_approved(sent.operation_id, caller=CALLER)).state is OperationState.UNKNOWN
         assert (await it.guard.operation(sent.operation_id)).state is OperationState.UNKNOWN
 
 

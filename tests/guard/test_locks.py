@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from guard.desk import AAPL, MSFT, TSLA, Desk, desk, usual_positions
+from guard.desk import AAPL, CALLER, MSFT, TSLA, Desk, desk, usual_positions
 from guard.exchange import ACCOUNT, held, instrument
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Position
@@ -273,3 +273,52 @@ async def test_a_person_flattens_what_is_wholly_locked_and_is_told_what_locks_it
         await it.supervisor.set_up_approver("correct horse battery staple")
         flattening = await it.supervisor.plan_flatten(ACCOUNT, [CALL_SYMBOL], by="root")
         assert "all 2 are locked, 2 by the exercise instruction" in flattening.question
+
+
+@pytest.mark.requirement("G-13", "G-18")
+@pytest.mark.parametrize(
+    ("held_number", "side", "free", "quantity", "more"),
+    [
+        (AAPL, "SELL", 100, 60, 60),
+        (AAPL, "SELL", None, 100, 100),
+        (AAPL, "SELL", 70, 60, 30),
+        (TSLA, "BUY", 50, 50, 50),
+    ],
+)
+async def test_an_open_order_that_the_book_does_not_call_locked_is_named_and_needs_the_supervisor(
+    tmp_path: Path, *, held_number: int, side: str, free: int | None, quantity: int, more: int
+) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.change(held_number, available_quantity=None if free is None else Decimal(free))
+        lay_out(it, [order(1, side=side, quantity=quantity, on=held_number)], [])
+        name = it.exchange.positions[instrument(held_number)].symbol
+        planned = await it.plan(name)
+        assert planned.verdict is not None
+        (finding,) = planned.verdict.needs_desk
+        assert finding.rule is Rule.LOCKED
+        assert f"order order-1 ({side} {quantity})" in question(planned.operation.plan)
+        assert f"they may trade {more} more than is held" in question(planned.operation.plan)
+        freed = await it.plan(name, cancel_orders=True)
+        assert freed.verdict is not None
+        assert freed.verdict.needs_desk == ()
+
+
+@pytest.mark.requirement("G-03", "G-18")
+@pytest.mark.parametrize("at_desk", [False, True])
+async def test_an_open_order_that_comes_up_before_sending_stops_a_close_that_nobody_approved_with_it(
+    tmp_path: Path, *, at_desk: bool
+) -> None:
+    async with desk(tmp_path) as it:
+        operation = await (it.approved_at_desk("AAPL") if at_desk else it.asked("AAPL"))
+        lay_out(it, [order(1, quantity=100, on=AAPL)], [])
+        report = await (
+            it.guard.send_approved(operation.operation_id, caller=CALLER)
+            if at_desk
+            else it.guard.send_elicited(operation, caller=CALLER, client="Claude")
+        )
+        assert report.state is OperationState.REFUSED
+        assert "Open orders close AAPL too: order order-1 (SELL 100)" in report.reason
+        assert it.exchange.requests == []
+        again = await it.approved_at_desk("AAPL")
+        report = await it.guard.send_approved(again.operation_id, caller=CALLER)
+        assert report.state is OperationState.SUBMITTED  # whoever approved it now was told

@@ -9,8 +9,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from guard.desk import AAPL, TSLA, desk
-from guard.exchange import held, instrument, raising
+from guard.desk import AAPL, MSFT, TSLA, desk
+from guard.exchange import ACCOUNT, held, instrument, raising
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.enums import OrderSide, OrderStatus
 from positions_mcp.domain.errors import (
@@ -22,6 +22,7 @@ from positions_mcp.domain.errors import (
     Refused,
     RequestRejected,
 )
+from positions_mcp.domain.ids import OrderId
 from positions_mcp.domain.operation.records import Problem
 from positions_mcp.domain.operation.states import OperationState, RowState
 from positions_mcp.guard.policy.findings import Rule
@@ -330,3 +331,26 @@ async def test_a_position_that_changed_sides_is_said_first(
         assert report.rows[0].symbol == symbol
         assert report.next_step.startswith("Do not close it again before a person has looked")
         assert "is left" not in report.next_step
+
+
+def rejected_with_a_fill(orders: list[Order]) -> list[Order]:
+    return [each.model_copy(update={"status": OrderStatus.REJECTED, "filled_quantity": Decimal(40)}) for each in orders]
+
+
+@pytest.mark.requirement("G-02", "G-14")
+async def test_a_rejected_order_that_has_traded_is_not_told_as_nothing(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        it.exchange.change_answer = rejected_with_a_fill
+        report = await it.close("AAPL")
+        assert report.rows[0].state is RowState.SUBMITTED
+        assert report.rows[0].detail == "The order was rejected."
+        assert it.store.used(it.parts.mode, ACCOUNT, it.clock.now().date()) > 0
+
+
+@pytest.mark.requirement("G-02")
+async def test_a_rejected_order_of_something_else_that_has_traded_deviates(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        stray = {"id": OrderId("stray"), "instrument_id": instrument(MSFT), "symbol": "MSFT"}
+        it.exchange.change_answer = lambda made: [*made, rejected_with_a_fill(made)[0].model_copy(update=stray)]
+        report = await it.close("AAPL")
+        assert report.alarms == ("DEVIATED by 1 order not in the plan",)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk
+from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk, usual_positions
 from guard.exchange import ACCOUNT, held, instrument, raising
 from positions_mcp.domain.errors import OutcomeUnknown, Overtaken, ReadFailed
 from positions_mcp.domain.operation.operation import Operation
@@ -217,3 +219,59 @@ async def test_orders_of_a_silent_broker_are_waited_for_once_between_a_yes_and_s
         assert report.state is OperationState.LAPSED
         assert report.reason.startswith("The account could not be read again before sending")
         assert orders.asked == ["of unknown status"]
+
+
+@pytest.mark.requirement("G-02", "G-03")
+@pytest.mark.parametrize("symbol", ["AAPX", "AAPL1", ""])
+@pytest.mark.parametrize("everything", [False, True])
+async def test_an_id_that_stands_for_another_name_by_now_is_stale(
+    tmp_path: Path, symbol: str, *, everything: bool
+) -> None:
+    async with desk(tmp_path) as it:
+        operation = await it.approved_at_desk(*([] if everything else ["AAPL"]))
+        it.exchange.change(AAPL, symbol=symbol)
+        report = await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        assert report.state is OperationState.STALE
+        assert f"AAPL is called {symbol or instrument(AAPL)} now" in report.reason
+        assert it.exchange.requests == []
+
+
+@pytest.mark.requirement("G-03")
+async def test_what_is_left_of_a_batch_when_the_session_ends_is_not_sent(tmp_path: Path) -> None:
+    async with desk(tmp_path) as it:
+        it.clock.at = it.clock.at.replace(hour=20, minute=59, second=50)
+        operation = await it.asked("AAPL", "TSLA")
+        it.exchange.on_write = lambda _: it.clock.advance(timedelta(seconds=15))
+        report = await say_yes(it, operation)
+        assert [(row.symbol, row.state) for row in report.rows] == [
+            ("TSLA", RowState.SUBMITTED),
+            ("AAPL", RowState.NOT_SENT),
+        ]
+        assert "Held back: The market is closed until 2026-11-23 09:30 New York" in report.rows[1].detail
+        assert it.exchange.effects == [instrument(TSLA)]
+
+
+def no_orders(it: Desk) -> None:
+    it.exchange.orders_fail = True
+
+
+def contradicting_pages(it: Desk) -> None:
+    it.exchange.consistent = False
+
+
+@pytest.mark.requirement("G-03", "G-12")
+@pytest.mark.parametrize("happens", [no_orders, contradicting_pages])
+async def test_what_needs_the_supervisor_and_the_supervisor_was_not_told_is_not_sent(
+    tmp_path: Path, happens: Callable[[Desk], None]
+) -> None:
+    short = held("AAPL280121C00195000", -1, number=7)
+    async with desk(tmp_path, positions=[*usual_positions(), short]) as it:
+        operation = await it.approved_at_desk("MSFT")
+        happens(it)
+        report = await it.guard.send_approved(operation.operation_id, caller=CALLER)
+        assert report.state is OperationState.REFUSED
+        assert report.reason.startswith("Whoever approved it was not told this: ")
+        assert it.exchange.requests == []
+        again = await it.approved_at_desk("MSFT")
+        report = await it.guard.send_approved(again.operation_id, caller=CALLER)
+        assert report.state is OperationState.SUBMITTED

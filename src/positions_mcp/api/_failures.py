@@ -96,7 +96,9 @@ def write_refusal(
     """A write whose answer carries nothing that could be read as its result. `has_no_effect`: if it is a refusal."""
     if has_no_effect and reply.status in _REFUSALS and reply.error is not None:
         return _refusal(who, reply, now)
-    if clearing_may_be_unavailable and reply.status == _CLEARING_UNAVAILABLE and _is_documented(reply):
+    # A gateway says `{"message": …}` without a code, and has no knowledge.
+    is_documented = reply.error is not None and reply.error.code is not None and bool(reply.error.message)
+    if clearing_may_be_unavailable and reply.status == _CLEARING_UNAVAILABLE and is_documented:
         return _refusal(who, reply, now)
     answered = f"{who} answered {_named(reply.status)}{_said(reply)}"
     flaw = f", but {reply.flaw or 'without data'}" if reply.is_success else ""
@@ -141,11 +143,6 @@ def _refusal(who: str, reply: Reply, now: datetime, after: str = "") -> RequestR
     if isinstance(error, RateLimited):
         error.retry_after_s = retry_after_seconds(reply.retry_after, now)
     return error
-
-
-def _is_documented(reply: Reply) -> bool:
-    """Whether the body is the API's own error. A gateway says `{"message": …}` without a code, and has no knowledge."""
-    return reply.error is not None and reply.error.code is not None and bool(reply.error.message)
 
 
 def _facts(reply: Reply) -> _Facts:

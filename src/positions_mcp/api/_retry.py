@@ -64,10 +64,13 @@ class ReadBudget:
         while True:
             outcome = await ask(max(min(attempt_s, deadline - self.monotonic()), 0))
             attempts += 1
-            if not _is_worth_asking_again(outcome):
+            if not (outcome.may_ask_again if isinstance(outcome, Failure) else outcome.status in RETRIED_STATUSES):
                 return RetryResult(outcome, attempts)
-            asked_to_wait = self._asked_to_wait(outcome)
-            pause = max(asked_to_wait or 0.0, self._jitter(attempts))
+            told = outcome.retry_after if isinstance(outcome, Answer) else None
+            asked_to_wait = retry_after_seconds(told, self.now())
+            # The exponent is capped only so that it cannot overflow.
+            jitter = self.random() * min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(attempts - 1, 10))
+            pause = max(asked_to_wait or 0.0, jitter)
             if self.monotonic() + pause >= deadline:
                 return RetryResult(outcome, attempts, asked_to_wait)
             why = outcome.reason if isinstance(outcome, Failure) else f"the answer was {outcome.status}"
@@ -75,13 +78,6 @@ class ReadBudget:
             await self.sleep(pause)
             if self.monotonic() >= deadline:  # a busy machine wakes up late
                 return RetryResult(outcome, attempts)
-
-    def _jitter(self, attempts: int) -> float:
-        # The exponent is capped only so that it cannot overflow.
-        return self.random() * min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2.0 ** min(attempts - 1, 10))
-
-    def _asked_to_wait(self, outcome: Answer | Failure) -> float | None:
-        return retry_after_seconds(outcome.retry_after, self.now()) if isinstance(outcome, Answer) else None
 
 
 def seconds(value: object, name: str) -> float:
@@ -104,9 +100,3 @@ def retry_after_seconds(value: str | None, now: datetime) -> float | None:
         return max((aware - now).total_seconds(), 0.0)
     except (ValueError, TypeError, OverflowError):
         return None
-
-
-def _is_worth_asking_again(outcome: Answer | Failure) -> bool:
-    if isinstance(outcome, Failure):
-        return outcome.may_ask_again
-    return outcome.status in RETRIED_STATUSES

@@ -144,9 +144,11 @@ def read_record(kind: type[RecordT], row: object) -> RecordT | str:
     while True:
         try:
             record = form.make(given)
-            faults = dict.fromkeys(_absurd_numbers(form.values(record)), "a number beyond any sense")
+            numbers = ((name, value) for name, value in form.values(record).items() if type(value) is Decimal)
+            faults = {name: "a number beyond any sense" for name, value in numbers if not is_sensible(value)}
         except ValidationError as error:
-            faults = _faults(error)
+            details = error.errors(include_url=False, include_context=False, include_input=False)
+            faults = {str(each["loc"][0]) if each["loc"] else "": each["msg"] for each in details}
         if record is not None and not faults:
             return form.make(_with_left_out(given, left_out)) if left_out else record
         if not faults.keys().isdisjoint(form.required) or not faults.keys() <= given.keys():
@@ -247,12 +249,3 @@ def _problem(document: Mapping[str, Any]) -> Problem | None:
         return None
     reading = read_record(Problem, raw)
     return None if isinstance(reading, str) else reading
-
-
-def _faults(error: ValidationError) -> dict[str, str]:
-    details = error.errors(include_url=False, include_context=False, include_input=False)
-    return {str(detail["loc"][0]) if detail["loc"] else "": detail["msg"] for detail in details}
-
-
-def _absurd_numbers(values: Mapping[str, object]) -> list[str]:
-    return [name for name, value in values.items() if type(value) is Decimal and not is_sensible(value)]

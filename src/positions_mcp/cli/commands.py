@@ -57,11 +57,6 @@ _NOWHERE = Path(os.devnull)
 _STORE_URL, _BASE_URL = "POSITIONS_MCP_STORE__URL", "CLEAR_STREET_BASE_URL"
 
 
-def _is_narrowed(words: str) -> bool:
-    """Whether `--account` would say what the command is about, and not only which settings it has."""
-    return words.split(maxsplit=1)[0] in ("halt", "resume")
-
-
 @dataclass(frozen=True)
 class Commands:
     """Words commands for a person who has the configuration file of these settings, and none of their other sources."""
@@ -84,7 +79,9 @@ class Commands:
             return f"{program()} {words}"
         if words.startswith("paper "):
             return " ".join([program(), words, *self._data_dir_unless(_usual_data_dir())])
-        options = [each for each in self._options if not (_is_narrowed(words) and each.startswith("--account"))]
+        # There `--account` would say what the command is about, and not only which settings it has.
+        is_narrowed = words.split(maxsplit=1)[0] in ("halt", "resume")
+        options = [each for each in self._options if not (is_narrowed and each.startswith("--account"))]
         return " ".join([*self._variables, program(), words, *options])
 
     @cached_property

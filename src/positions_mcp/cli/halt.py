@@ -139,7 +139,8 @@ def _withdrawn(arguments: argparse.Namespace, record: Record, halts: Sequence[Ha
         for line in table(("ACCOUNT", "SYMBOL", "OPERATION", "ORDER", "AS LAST SEEN"), map(_asked, offer.own)):
             terminal.show(line)
         terminal.show(paragraph("What is cancelled stays held: the position is open again until somebody closes it."))
-        passphrase = record.passphrase_of(member, terminal, f"CANCEL {_these(offer)} now")
+        these = "this order" if len(offer.own) == 1 else f"these {len(offer.own)} orders"
+        passphrase = record.passphrase_of(member, terminal, f"CANCEL {these} now")
         sign = partial(_signed, halts, offer, member.name, passphrase)
         report = anyio.run(_with_account, settings, record, sign)
     rows = [(str(row.account_id), row.symbol, row.operation_id, row.order_id or "-", row.outcome) for row in report]
@@ -174,7 +175,3 @@ def _asked(own: OwnOrder) -> Sequence[str]:
     seen = f"not known: its request is {own.row.state}" if order is None else f"{order.side or ''} {order_text(order)}"
     account, operation_id = str(own.operation.account_id), own.operation.operation_id
     return account, own.symbol, operation_id, order.order_id if order else "-", seen.strip()
-
-
-def _these(offer: Offer) -> str:
-    return "this order" if len(offer.own) == 1 else f"these {len(offer.own)} orders"

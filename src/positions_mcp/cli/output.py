@@ -72,7 +72,7 @@ def coloured(text: str, stream: TextIO) -> str:
     for line in text.split("\n"):
         depth = len(line) - len(line.lstrip())
         if not (style and line and depth > indent):  # what is indented below a line belongs to it
-            style, indent = _style_of(line), depth
+            style, indent = next((each for each, words in _COLOURED if words.search(line.strip())), None), depth
         lines.append(styled(line, style) if style else line)
     return "\n".join(lines)
 
@@ -201,10 +201,6 @@ def _print(text: str) -> None:
 
 def _is_terminal(stream: TextIO) -> bool:
     return not stream.closed and stream.isatty()
-
-
-def _style_of(line: str) -> Style | None:
-    return next((style for style, words in _COLOURED if words.search(line.strip())), None)
 
 
 def _side_by_side(widths: Sequence[int]) -> Iterator[list[int]]:

@@ -39,6 +39,7 @@ from positions_mcp.signing.rosters import RosterChain
 
 T = TypeVar("T")
 Names = Sequence[str] | Callable[[Book], Sequence[str]]
+_TAKEN = (RowState.SENT, RowState.DEVIATED)
 _LATEST = 200
 """Operations that are looked at for what one in doubt may have done, apart from those sent after it was planned."""
 
@@ -103,7 +104,7 @@ class Account:
             target
             for operation in self.record.without(operation_id)
             for target, row in zip(operation.plan.instructions, operation.rows, strict=False)
-            if row.state is RowState.SENT and row.instruction_id and row.instruction_id.lower() not in shown
+            if row.state in _TAKEN and row.instruction_id and row.instruction_id.lower() not in shown
             if row.sent_at_market is not None and new_york_day(row.sent_at_market) == today
         )
 

@@ -141,7 +141,7 @@ async def _ask(deps: Dependencies, account: AccountId, order_id: OrderId) -> tup
     with anyio.move_on_after((deps.write_timeout + GRACE).total_seconds()):
         try:
             answer = await deps.order_canceller.cancel_order(account, order_id)
-        except NothingSent as error:
+        except (InvalidInput, NothingSent) as error:
             return Withdrawal.NOT_SENT, error.message
         except RequestRejected as error:
             return Withdrawal.REFUSED, error.message
@@ -172,7 +172,7 @@ async def _look(deps: Dependencies, account: AccountId, order_id: OrderId) -> Or
     with anyio.move_on_after(_LOOK.total_seconds()):
         try:
             return await deps.orders.find_order(account, order_id)
-        except UpstreamError:
+        except (InvalidInput, UpstreamError):  # an id that is none names nothing to the API
             return None
     return None
 

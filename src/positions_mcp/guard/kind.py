@@ -207,6 +207,11 @@ def took_effect(evidence: str, at: datetime) -> Resolution:
     return Resolution(conclusion=Conclusion.TOOK_EFFECT, by="positions-mcp", evidence=evidence, at=at, by_person=False)
 
 
+def why_renamed(target: Target, name: str) -> str:
+    """That what a target's id stands for is called otherwise now than it was shown; empty where it is not."""
+    return "" if name == target.symbol else f"{target.called} is called {name} now, and may be another instrument."
+
+
 def expect_same(what: str, given: object, planned: object, plan: Plan) -> None:
     """Raise InvalidInput where an argument was given and says something else than the plan."""
     if given is not None and given != planned:

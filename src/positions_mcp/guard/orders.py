@@ -9,7 +9,7 @@ from http import HTTPStatus
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.errors import RequestRejected, UpstreamError
-from positions_mcp.domain.ids import AccountId, OrderId
+from positions_mcp.domain.ids import NIL_UUID, AccountId, OrderId, is_uuid
 from positions_mcp.domain.operation.operation import Operation
 from positions_mcp.guard.dependencies import Dependencies
 
@@ -50,7 +50,8 @@ class OrdersListed:
         """The orders that their rows are known to have made; while an outcome is unknown any order may explain it."""
         rows = [row for operation in closes for row in operation.rows]
         ids = [order.order_id for row in rows if row.is_unfinished for order in row.orders]
-        if len(ids) > MOST_IDS or any(row.is_in_doubt for row in rows):
+        are_askable = NIL_UUID not in ids and all(map(is_uuid, ids))
+        if len(ids) > MOST_IDS or not are_askable or any(row.is_in_doubt for row in rows):
             return await self._listed(account_id)
         listed = await self._listed(account_id, order_ids=ids) if ids else ()
         return None if listed is None else await self._with_unlisted(account_id, ids, listed)

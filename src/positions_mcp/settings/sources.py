@@ -61,7 +61,8 @@ def check(settings: Settings, listed: Collection[object]) -> None:
             hint=f"Rights of the configuration: {known}.",
         )
     mine = ", ".join(map(str, settings.allowed_accounts))
-    if strange := sorted(settings.limits.accounts.keys() - {*settings.allowed_accounts, *filter(_is_number, listed)}):
+    numbers = [each for each in listed if isinstance(each, int)]
+    if strange := sorted(settings.limits.accounts.keys() - {*settings.allowed_accounts, *numbers}):
         raise ConfigurationError(
             f'limits.accounts."{strange[0]}" is of an account that is not among accounts = {mine}.',
             hint="Correct its number, or leave it out: it would limit nothing.",
@@ -82,10 +83,6 @@ def check(settings: Settings, listed: Collection[object]) -> None:
                 f"oauth.rights.{name}.accounts has {others[0]}, which is not among accounts = {mine}.",
                 hint="A right can give no other account.",
             )
-
-
-def _is_number(listed: object) -> bool:
-    return isinstance(listed, int)
 
 
 def _named(kind: str, limits: Mapping[Any, Narrower]) -> Iterator[tuple[str, Narrower]]:

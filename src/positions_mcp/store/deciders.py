@@ -71,7 +71,8 @@ def approved_by(
     sent = select(rows.c.reserved, decisions.c.content).join(decisions, decisions.c.operation_id == rows.c.operation_id)
     others = sent.where(rows.c.mode == mode, rows.c.account_id == account_id, rows.c.operation_id != beside)
     found = connection.execute(others.where(rows.c.reserved_on == day.isoformat())).all()
-    theirs = {content for content in {row.content for row in found} if _is_on_word_of(name, content)}
+    contents = {row.content for row in found}
+    theirs = {each for each in contents if name in Decision.model_validate_json(each).on_word_of}
     reserved = (Decimal(row.reserved) for row in found if row.content in theirs)
     under_way = records.BEING_SENT.read(connection, mode=mode.value, account_id=account_id, beside=beside)
     return exact_sum(
@@ -82,7 +83,3 @@ def approved_by(
 def _left_of(operation: Operation) -> Decimal:
     unsent = (row.position for row in operation.rows if row.state is RowState.NOT_SENT)
     return exact_sum(operation.plan.targets[position].measure for position in unsent)
-
-
-def _is_on_word_of(name: str, content: str) -> bool:
-    return name in Decision.model_validate_json(content).on_word_of

@@ -55,6 +55,7 @@ def begin(
             "reserved_on": new_york_day(market_now),
             "sent_at_market": market_now,
             "expected_quantity": reservation.expected_quantity,
+            "held": reservation.held,
         }
         rows.append(row.changed(**told))
     return transaction.save(operation, SENDING, now, rows=rows, lease=lease)

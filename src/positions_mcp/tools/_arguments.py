@@ -87,7 +87,7 @@ def _value(given: Any, schema: Mapping[str, Any], *, reads: bool, drop_nulls: bo
         case "string", str() if reads and "enum" in schema:
             return _choice(given, schema["enum"])
         case "string", int() | float() if schema.get("pattern") == CONTRACTS and not isinstance(given, bool):
-            return _contracts(given)
+            return str(int(given)) if float(given).is_integer() and abs(given) <= _LARGEST_EXACT_FLOAT else given
         case "number", str():
             return _number(given)
         case "integer", str() | float():
@@ -107,10 +107,6 @@ def _property(schema: Mapping[str, Any], name: str) -> Mapping[str, Any]:
 def _choice(given: str, known: list[str]) -> str:
     wanted = _BY_COLUMN.get(given.lower(), given)
     return next((each for each in known if each.lower() == wanted.lower()), given)
-
-
-def _contracts(given: float) -> str | float:
-    return str(int(given)) if float(given).is_integer() and abs(given) <= _LARGEST_EXACT_FLOAT else given
 
 
 def _number(given: str) -> float | str:

@@ -69,6 +69,7 @@ async def preview_instructions(call: Call, given: Arguments) -> Answer:
 
 def _data(context: ToolContext, planned: Planned, verdict: Verdict, stands: str, next_call: str) -> Output:
     plan = planned.operation.plan
+    cards = plan.instructions[:_MOST_CARDS]
     more = "" if all(target.priced for target in plan.targets) else " or more"
     return Output(
         mode=plan.mode.shown,
@@ -78,7 +79,7 @@ def _data(context: ToolContext, planned: Planned, verdict: Verdict, stands: str,
         f"{counted(len(plan.targets), 'instruction')} in one request. {stands}",
         columns=_COLUMNS,
         rows=[_row(index, target) for index, target in enumerate(plan.instructions[:_MOST_ROWS], 1)],
-        consequences=[_consequence(index, target) for index, target in enumerate(plan.instructions[:_MOST_CARDS], 1)],
+        consequences=[f"Row {at}: {' '.join(each.consequences)}" for at, each in enumerate(cards, 1)],
         projection=list(plan.projection),
         notional=f"{plain(plan.measure)}{more}",
         cutoff=plan.session,
@@ -124,10 +125,6 @@ def _row(index: int, target: InstructionTarget) -> list[str]:
 def _name(row: Row) -> str:
     contract = parse_option_symbol(row.instrument)
     return contract.compact if contract else label(row.instrument, 64)
-
-
-def _consequence(index: int, target: InstructionTarget) -> str:
-    return f"Row {index}: {' '.join(target.consequences)}"
 
 
 def _not_shown(plan: Plan) -> list[str]:

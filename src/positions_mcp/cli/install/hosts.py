@@ -163,10 +163,6 @@ def _stdio(launch: Launch) -> dict[str, Any]:
     return {"type": "stdio", **_plain(launch)}
 
 
-def _codex(launch: Launch) -> dict[str, Any]:
-    return {**_plain(launch), "tool_timeout_sec": _SECONDS_FOR_A_PERSON}
-
-
 def _opencode(launch: Launch) -> dict[str, Any]:
     command = [launch.command, *launch.arguments]
     return {"type": "local", "command": command, "enabled": True, **_with("environment", launch)}
@@ -243,7 +239,7 @@ HOSTS: Sequence[Host] = (
         "Codex",
         lambda machine: [machine.variable("CODEX_HOME", machine.home / ".codex") / "config.toml"],
         "mcp_servers",
-        _codex,
+        lambda launch: {**_plain(launch), "tool_timeout_sec": _SECONDS_FOR_A_PERSON},
         "Start codex anew",
         toml_text,
     ),

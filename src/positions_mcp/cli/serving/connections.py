@@ -120,7 +120,7 @@ class Connections:
         self._move(connection, owner := Stranger(connection.address))
         if len(self._of[owner]) > self._limits.of_an_address:
             self._make_room(self._of[owner], connection)
-        elif self._count_of_strangers() > self._limits.of_strangers:
+        elif sum(len(self._of[each]) for each in self._of if isinstance(each, Stranger)) > self._limits.of_strangers:
             self._make_room(self._strangers(), connection)
         elif len(self._owners) > self._limits.of_all:
             self._make_room([*self._strangers(), *self._owners], connection)
@@ -175,9 +175,6 @@ class Connections:
 
     def _strangers(self) -> Iterator[Connected]:
         return (connection for connection, owner in self._owners.items() if isinstance(owner, Stranger))
-
-    def _count_of_strangers(self) -> int:
-        return sum(len(theirs) for owner, theirs in self._of.items() if isinstance(owner, Stranger))
 
     def _make_room(self, among: Iterable[Connected], newest: Connected) -> None:
         self._end(next(_up_to_the_client(other for other in among if other is not newest), newest))

@@ -127,6 +127,11 @@ class Order(Record):
         return not (done or self.status.is_terminal)
 
     @property
+    def was_refused(self) -> bool:
+        """Whether it was rejected and has traded nothing."""
+        return self.status is OrderStatus.REJECTED and not self.filled_quantity
+
+    @property
     def is_queued(self) -> bool:
         """Whether the order waits for a session to be released into."""
         return self.status is OrderStatus.QUEUED or self.queue_state is QueueState.AWAITING_RELEASE

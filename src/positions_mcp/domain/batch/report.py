@@ -163,7 +163,9 @@ def _by_rows(
     matching = match(planned, _in_their_places(answer, length), account_id, length)
     echoes = {index: _echo(planned[index], row) for index, row in matching.answers.items()}
     honoured = honours_keys(echoes.values())
-    shared_ids = _shared_ids(matching)
+    # One instruction stands for several planned rows, or the answer is wrong.
+    ids = Counter(row.id.lower() for row in matching.answers.values() if not row.was_refused_before_acceptance)
+    shared_ids = frozenset(server_id for server_id, count in ids.items() if count > 1)
     stray_keys = {row.instruction_id for row in matching.left_over}
     rows = []
     for index, target in enumerate(planned):
@@ -221,12 +223,6 @@ def _echo(target: InstructionTarget, row: Instruction) -> KeyEcho:
     if not row.instruction_id and row.was_refused_before_acceptance:
         return KeyEcho.NOT_SEEN
     return KeyEcho.IGNORED
-
-
-def _shared_ids(matching: Matching) -> frozenset[str]:
-    """Server ids that answer several planned rows: one instruction stands for all of them, or the answer is wrong."""
-    ids = Counter(row.id.lower() for row in matching.answers.values() if not row.was_refused_before_acceptance)
-    return frozenset(server_id for server_id, count in ids.items() if count > 1)
 
 
 def _row(

@@ -294,6 +294,8 @@ def _contradiction(row: Instruction, repeats: Sequence[Instruction], shared_ids:
         return f"it was answered {1 + len(repeats)} times, as {' and '.join(statuses)}"
     if row.status in _OUTCOMES and row.was_refused_before_acceptance:
         return f"it is said to be {row.status} but has no id"
+    if row.status.is_rejected and row.accepted_quantity:
+        return f"it is said to be {row.status}, and {plain(row.accepted_quantity)} contracts of it accepted"
     if row.id.lower() in shared_ids:
         return "another row was answered with the same id"
     return None

@@ -93,10 +93,11 @@ class Lease(Frozen):
 
 
 class Reservation(Frozen):
-    """What a row is about to do: dollars to count against the day, and the order quantity expected of the book."""
+    """What a row is about to do: dollars to count against the day, and by the book the order's quantity, of so many."""
 
     measure: Decimal = Field(ge=0)
     expected_quantity: Decimal | None = None
+    held: Decimal | None = None
 
 
 class Row(Frozen):
@@ -108,6 +109,8 @@ class Row(Frozen):
     """Why it is so, in words."""
     expected_quantity: Decimal | None = None
     """Order quantity expected when the book was read again, just before sending."""
+    held: Decimal | None = added("0.2.0", default=None)
+    """Signed quantity held then; None where that was not read."""
     lease: Lease | None = None
     """Whose word on its outcome counts: kept where the lease ran out before that was recorded."""
     reserved: Decimal = Decimal(0)

@@ -161,7 +161,9 @@ class CoverGroups:
     def of(cls, book: Book) -> CoverGroups:
         short = {_group_of(option) for option in book.short_options}
         groups = {group: options for group, options in _groups_of(book).items() if group in short} if short else {}
-        underlyings = {group: _underlyings_of(book, options) for group, options in groups.items()}
+        # Of a group there is one, unless the API says otherwise.
+        found = {group: (find_underlying(each, book) for each in options) for group, options in groups.items()}
+        underlyings = {group: {each.instrument_id for each in shares if each} for group, shares in found.items()}
         touched_by: defaultdict[InstrumentId, list[_Group]] = defaultdict(list)
         for group, options in groups.items():
             for key in underlyings[group].union(each.instrument_id for each in options):
@@ -200,11 +202,6 @@ def _groups_of(book: Book) -> dict[_Group, list[Position]]:
     for option in book.options:
         groups[_group_of(option)].append(option)
     return groups
-
-
-def _underlyings_of(book: Book, options: Iterable[Position]) -> set[InstrumentId]:
-    """The shares held that may cover options: of a group there is one, unless the API says otherwise."""
-    return {held.instrument_id for each in options if (held := find_underlying(each, book)) is not None}
 
 
 def _exposed(

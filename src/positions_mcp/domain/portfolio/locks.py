@@ -98,9 +98,7 @@ def locks_on(position: Holding, open_orders: Iterable[Order] | None, outstanding
     if claims:
         instructed = locked if claims.has_unknown_quantity else min(locked, claims.exercising)
     rest = locked - instructed
-    found = () if open_orders is None else orders_on(position, open_orders)
-    closing = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY
-    able = tuple(each for each in found if position.side_contradicts or each.side in (closing, None))
+    able = closing_orders(position, open_orders or ())
     by_orders = rest
     if may_be_instructed:
         known = open_orders is not None or outstanding is not None
@@ -113,6 +111,12 @@ def locks_on(position: Holding, open_orders: Iterable[Order] | None, outstanding
         by_instructions=instructed,
         unexplained=rest - by_orders - also,
     )
+
+
+def closing_orders(position: Holding, open_orders: Iterable[Order]) -> tuple[OrderOn, ...]:
+    """The open orders that may trade it away: on the side that closes it, or on one that is not known."""
+    closing, found = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY, orders_on(position, open_orders)
+    return tuple(each for each in found if position.side_contradicts or each.side in (closing, None))
 
 
 def orders_on(position: Holding, open_orders: Iterable[Order]) -> tuple[OrderOn, ...]:

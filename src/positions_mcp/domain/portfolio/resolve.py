@@ -117,7 +117,7 @@ class Holdings(Generic[HoldingT]):
         if (named := with_its_id(wanted)) is not None:
             found = self._of_id(*named)
         elif is_uuid(wanted):
-            found = self._of_uuid(wanted)
+            found = [held] if (held := self._by_id.get(wanted.lower())) is not None else []
         elif contract := parse_option_symbol(wanted):
             found = self._of_contract(contract)
         else:
@@ -129,10 +129,6 @@ class Holdings(Generic[HoldingT]):
             ids = ", ".join(position.instrument_id for position in matches[:_NEAREST])
             raise InvalidInput(f"{label(wanted)} names {len(matches)} instruments held.", hint=f"Use one UUID: {ids}.")
         return matches[0]
-
-    def _of_uuid(self, identifier: str) -> list[HoldingT]:
-        position = self._by_id.get(identifier.lower())
-        return [] if position is None else [position]
 
     def _of_contract(self, contract: OptionContract) -> list[HoldingT]:
         """The option of any spacing; where there is none, of another spelling of the root: BRKB for BRK.B."""
@@ -203,8 +199,12 @@ class Holdings(Generic[HoldingT]):
         return UnknownInstrument(f"Nothing held is called {label(wanted)}.", nearest=nearest, hint=hint)
 
     def _nearest(self, wanted: OptionContract) -> list[str]:
-        same_root = [held for held in self._contracts_on(wanted.root) if held.root == wanted.root]
-        return [held.compact for held in sorted(same_root, key=lambda held: _distance(held, wanted))[:_NEAREST]]
+        def distance(held: OptionContract) -> tuple[object, ...]:
+            days = abs((held.expiration - wanted.expiration).days)
+            return (held.right != wanted.right, days, abs(held.strike - wanted.strike))
+
+        same_root = (held for held in self._contracts_on(wanted.root) if held.root == wanted.root)
+        return [held.compact for held in sorted(same_root, key=distance)[:_NEAREST]]
 
     def _of_same_root(self, wanted: str) -> list[str]:
         root = _root(wanted)
@@ -296,8 +296,3 @@ def similar(wanted: str, names: Iterable[str]) -> list[str]:
     by_upper = {name.upper(): name for name in sorted(set(names))}
     close = difflib.get_close_matches(wanted[:40].upper(), by_upper, n=_NEAREST, cutoff=_LIKENESS)
     return [by_upper[name] for name in close]
-
-
-def _distance(held: OptionContract, wanted: OptionContract) -> tuple[object, ...]:
-    days = abs((held.expiration - wanted.expiration).days)
-    return (held.right != wanted.right, days, abs(held.strike - wanted.strike))

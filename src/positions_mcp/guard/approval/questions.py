@@ -47,18 +47,14 @@ def check_rates(deps: Dependencies, ledger: Ledger, operation: Operation) -> Non
         first = ledger.counted_since(plan.mode, plan.account_id, plan.caller, since, most)
         if first is None:
             continue
-        again = _whole_second(first + MINUTE) if per == "minute" else next_new_york_day(max(first, now))
+        again = first + MINUTE if per == "minute" else next_new_york_day(max(first, now))
+        again += timedelta(microseconds=-again.microsecond % 1_000_000)  # as it is said: never earlier
         raise Refused(
             f"This caller has asked for {most} operations in account {plan.account_id} within a {per}, and no more may "
             f"be: again from {moment(again)}{plan.mode.real_clock} on.",
             hint=f"Nothing was sent. Ask again then, for all at once where one plan can close several. Plan "
             f"{plan.plan_id} stays open until {moment(plan.expires_at)}{plan.mode.real_clock}.",
         )
-
-
-def _whole_second(instant: datetime) -> datetime:
-    """The instant as it is said: never earlier."""
-    return instant if instant.microsecond == 0 else instant.replace(microsecond=0) + timedelta(seconds=1)
 
 
 class Rung(StrEnum):

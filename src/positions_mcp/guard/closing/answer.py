@@ -75,7 +75,7 @@ def _outcome(
         detail = f"The API accepted the request but named no order for {target.called}.{unreadable}"
         return RowAnswer(RowState.UNKNOWN, detail, request_id=request_id)
     kept = tuple(SentOrder.of(order) for order in orders)
-    living = [order for order in orders if order.status is not OrderStatus.REJECTED]
+    living = [order for order in orders if not order.was_refused]
     rejected = _said_of_rejected(kept, response)
     if not living:
         return RowAnswer(RowState.REJECTED, rejected, kept, request_id=request_id, ended=True)
@@ -118,8 +118,8 @@ def _deviation(target: CloseTarget, expected: Decimal | None, orders: Sequence[O
 
 def _said_of_strays(strays: Sequence[Order], response: Response[list[Order]]) -> str:
     """Orders that no row expected. One that was rejected traded nothing: it is how the API answers what is left out."""
-    rejected = [order for order in strays if order.status is OrderStatus.REJECTED]
-    traded = [order for order in strays if order.status is not OrderStatus.REJECTED]
+    rejected = [order for order in strays if order.was_refused]
+    traded = [order for order in strays if not order.was_refused]
     parts = []
     if traded:
         parts.append(f"{DEVIATED_BY} {counted(len(traded), 'order')} not in the plan: {_listed(traded)}.")

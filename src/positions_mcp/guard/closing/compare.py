@@ -24,7 +24,7 @@ from positions_mcp.domain.text import label, said_once
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.targets import OPEN, Hours, close_target, price_of_underlying
 from positions_mcp.guard.closing.unclosable import Unclosable, why_stuck
-from positions_mcp.guard.kind import Comparison, as_planned
+from positions_mcp.guard.kind import Comparison, as_planned, why_renamed
 
 _ALONE = Decimal("0.5")
 """Of the tolerance, where an option's own price alone tells: at the money it moves half as far as its underlying."""
@@ -127,12 +127,24 @@ def compare_closes(plan: Plan, account: Account, policy: Policy, hours: Hours) -
             quantities = f"{plain(now.order_quantity)} can be closed now, {plain(target.order_quantity)} when planned"
             result.notes[position] = quantities
         notional = max(now.measure, Decimal(0)) if now.priced else max(now.measure, target.measure)
-        result.reserving[position] = Reservation(measure=notional, expected_quantity=now.order_quantity)
+        sent = {"expected_quantity": now.order_quantity, "held": held.quantity}
+        result.reserving[position] = Reservation(measure=notional, **sent)
     result.stale += said_once(reasons)
     if plan.kind.is_account_wide:
         result.stale += reading.what_is_new()
-    result.stale += reading.what_closed()
+    result.stale += filter(None, [why_closed(plan, hours)])
     return result
+
+
+def why_closed(plan: Plan, hours: Hours) -> str:
+    """That an order would wait now, where it was planned to trade at once; empty where it would not."""
+    market = hours.market
+    if not plan.session.startswith(OPEN) or market.is_open or plan.flatten:
+        return ""
+    return (
+        f"The market is closed until {minute(market.next.opens)}, and was open when this was planned: an order would "
+        "wait until then and fill at another price."
+    )
 
 
 def _miss(result: Comparison, plan: Plan, position: int, target: CloseTarget) -> None:
@@ -180,16 +192,6 @@ class _Reading:
             if is_other and not self._why_stuck(held):
                 yield f"{label(held.name)} is new: {plain(held.quantity)} now, not in the plan."
 
-    def what_closed(self) -> Iterator[str]:
-        """That an order would wait now, where it was planned to trade at once."""
-        market = self.hours.market
-        if self.plan.session.startswith(OPEN) and not market.is_open and not self.plan.flatten:
-            until = minute(market.next.opens)
-            yield (
-                f"The market is closed until {until}, and was open when this was planned: an order would wait until "
-                "then and fill at another price."
-            )
-
     def _why_not_free(self, target: CloseTarget, held: Position) -> str:
         if stuck := self._why_stuck(held):
             return f"{stuck.reason}."
@@ -202,6 +204,8 @@ class _Reading:
 
 def _why_another(target: CloseTarget, held: Position) -> str:
     was, now = target.quantity, held.quantity
+    if why := why_renamed(target, label(held.name)):
+        return why
     if held.side_contradicts and not target.type_says:
         return f"{target.called} contradicts itself now: quantity {plain(now)}, type {label(held.position_type or '')}."
     if (was > 0) != (now > 0):

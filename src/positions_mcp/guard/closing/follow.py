@@ -84,8 +84,12 @@ def _observed(
 
 
 def _as_known(last: SentOrder, order: Order | None) -> SentOrder:
-    """An order as now read, if it is listed. One that has ended never trades again, whatever a late listing says."""
-    return last if order is None or (order.is_open and not last.is_open) else SentOrder.of(order)
+    """An order as now read, if it is listed. What it has filled, and that it has ended, no late listing takes back."""
+    if order is None or (order.is_open and not last.is_open):
+        return last
+    now = SentOrder.of(order)
+    is_late = last.filled is not None and now.filled is not None and now.filled < last.filled
+    return now.changed(filled=last.filled) if is_late else now
 
 
 def _settled(
@@ -102,17 +106,33 @@ def _settled(
     left, before = _left_of(target, book), row.detail.partition(_IN_FLIGHT)[0]
     # An end is an end only once what is left was read with it; of a whole account that is no one number.
     is_known = left is not None or (isinstance(target, HeldTarget) and book.is_complete)
-    if not unseen and _has_followed(row, target, left, read):
+    not_told = _why_not_told(read, left, unseen=unseen)
+    if not not_told and _has_followed(row, target, left, read):
         return {"ended": is_known and not is_open, "detail": before}
     if is_open and isinstance(target, HeldTarget):
         return {"ended": False, "detail": before}
     filled = plain(exact_sum(map(_filled, read)))
-    what = "the API does not know its order now" if unseen else f"filled {filled}, the book has not followed yet"
+    what = not_told or f"filled {filled}, the book has not followed yet"
     waiting = f"{before}{_IN_FLIGHT}{what}."
     if is_open or row.detail != waiting or row.observed_at is None or book.as_of - row.observed_at < lag:
         return {"ended": False, "detail": waiting}
     late = f"{before}{_IN_FLIGHT}{what}; not waited for after {lag.total_seconds() / 60:g} minutes."
     return {"ended": is_known, "detail": late}
+
+
+def _why_not_told(read: Sequence[SentOrder], left: Decimal | None, *, unseen: bool) -> str:
+    """Why nobody can say what a row's orders have filled, or may still fill; empty where that is known."""
+    if unseen:
+        return "the API does not know its order now"
+    if any(order.status == OrderStatus.REPLACED for order in read):
+        return "its order was replaced by another one, which may still fill"
+    return "" if left == 0 or all(map(_tells, read)) else "the API does not say how much its order filled"
+
+
+def _tells(order: SentOrder) -> bool:
+    if order.status == OrderStatus.FILLED:
+        return bool(order.filled or order.quantity)
+    return order.is_open or order.filled is not None or order.status == OrderStatus.REJECTED
 
 
 def _has_followed(row: Row, target: CloseTarget | HeldTarget, left: Decimal | None, read: Sequence[SentOrder]) -> bool:
@@ -125,7 +145,7 @@ def _has_followed(row: Row, target: CloseTarget | HeldTarget, left: Decimal | No
     if left == 0 and abs(moved) <= abs(target.quantity):
         return True
     expected = target.order_quantity if row.expected_quantity is None else row.expected_quantity
-    before = nearer_zero(target.quantity, target.order_quantity - expected)
+    before = row.held or nearer_zero(target.quantity, target.order_quantity - expected)
     return (left - before) / moved >= 1
 
 
@@ -187,7 +207,7 @@ def _orders_it_made(
         and order.order_type is OrderType.MARKET
         and order.created_at is not None
         and since <= order.created_at <= until
-        and not _was_refused(order)
+        and not order.was_refused
     ]
     quantities = [order.quantity for order in found if order.quantity is not None]
     expected = row.expected_quantity or target.order_quantity
@@ -197,14 +217,10 @@ def _orders_it_made(
 def _may_explain(order: Order, target: CloseTarget, since: datetime) -> bool:
     """Whether an order may have emptied the position since then, or may yet trade more than it held."""
     opposite = OrderSide.BUY if target.side is OrderSide.SELL else OrderSide.SELL
-    if order.instrument_id not in (None, target.instrument_id) or order.side is opposite or _was_refused(order):
+    if order.instrument_id not in (None, target.instrument_id) or order.side is opposite or order.was_refused:
         return False
     moved_at = order.updated_at or order.created_at
     return order.is_open or (order.filled_quantity != 0 and (moved_at is None or moved_at >= since))
-
-
-def _was_refused(order: Order) -> bool:
-    return order.status is OrderStatus.REJECTED and not order.filled_quantity
 
 
 def _left_of(target: CloseTarget | HeldTarget, book: Book) -> Decimal | None:

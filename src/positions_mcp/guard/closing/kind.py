@@ -9,7 +9,7 @@ from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.domain.operation.plan import Plan
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.answer import account_for
-from positions_mcp.guard.closing.compare import compare_closes
+from positions_mcp.guard.closing.compare import compare_closes, why_closed
 from positions_mcp.guard.closing.cover import (
     findings_on_cover,
     findings_on_tonight,
@@ -62,12 +62,14 @@ class Closing:
         return [Request({position: reserving[position]}) for position in sorted(reserving)]
 
     def obstacle(self, operation: Operation, request: Request, account: Account) -> str:
-        """A sale that would uncover a short whose buy-back is not known waits."""
-        plan = operation.plan
+        """A sale that would uncover a short whose buy-back is not known waits, and all do once the session is over."""
+        plan, hours = operation.plan, Hours.of(self._deps)
+        if why := why_closed(plan, hours):
+            return why
         if plan.kind.is_account_wide or plan.flatten or self._deps.policy_of(plan).allow_uncovered:
             return ""
         (position,) = request.rows
-        return uncovering(operation, position, account, Hours.of(self._deps))
+        return uncovering(operation, position, account, hours)
 
     async def send(self, operation: Operation, request: Request) -> Answer:
         """One DELETE; `cancel_orders` is always said."""

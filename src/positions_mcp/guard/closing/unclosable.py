@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from positions_mcp.domain.account.orders import Order
 from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.account.sessions import minute
-from positions_mcp.domain.money import plain
+from positions_mcp.domain.ids import OrderId
+from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.plan import CloseTarget, Mode, Plan
-from positions_mcp.domain.portfolio.locks import Locks, legs_said, orders_on
+from positions_mcp.domain.portfolio.locks import Locks, closing_orders, legs_said, orders_on
 from positions_mcp.domain.text import first_of, label, said_once
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.targets import Hours, locks_of
@@ -141,6 +142,8 @@ def findings_on_locked(plan: Plan, account: Account) -> Iterator[Finding]:
         locks = locks_of(position, account)
         yield from _on_what_is_locked(plan, target, locks)
         yield from _on_what_is_claimed(target, position, locks, account)
+        if not plan.cancel_orders:
+            yield from _on_what_is_ordered(target, position, account)
     if plan.cancel_orders:
         yield from _on_what_is_cancelled(plan, account)
 
@@ -177,6 +180,25 @@ def _on_what_is_claimed(target: CloseTarget, position: Position, locks: Locks, a
         yield Finding.on(Rule.LOCKED, Severity.DESK, message)
 
 
+def _on_what_is_ordered(target: CloseTarget, position: Position, account: Account) -> Iterator[Finding]:
+    """Orders of others that close it too, and that it does not call locked: the listings come from two services."""
+    ours = _of_closes_under_way(account)
+    able = [each for each in closing_orders(position, account.open_orders or ()) if each.order.id not in ours]
+    known, held = exact_sum(each.quantity for each in able if each.quantity is not None), target.quantity.copy_abs()
+    if (too_many := known + target.order_quantity - held) > 0:
+        named = first_of([each.said for each in able], _NAMED)
+        message = (
+            f"Open orders close {target.called} too: {named}. The API calls {plain(target.order_quantity)} of "
+            f"{plain(held)} free all the same: with this close they may trade {plain(too_many)} more than is held."
+        )
+        yield Finding.on(Rule.LOCKED, Severity.DESK, message)
+
+
+def _of_closes_under_way(account: Account) -> set[OrderId]:
+    rows = (row for each in account.record.unfinished for row in each.rows)
+    return account.worked_out("own orders", lambda: {order.order_id for row in rows for order in row.orders})
+
+
 def _on_what_is_cancelled(plan: Plan, account: Account) -> Iterator[Finding]:
     """Orders that cancel_orders takes along although they lock nothing of the targets, and other legs of those."""
     open_orders = account.open_orders
@@ -188,18 +210,14 @@ def _on_what_is_cancelled(plan: Plan, account: Account) -> Iterator[Finding]:
     locking = {each.order.id for position in held for each in locks_of(position, account).orders}
     cancelled = [order for order in open_orders if plan.kind.is_account_wide or order.id in touching]
     if legged := [order for order in cancelled if order.has_legs]:
-        named = first_of([_legged(each) for each in legged], _NAMED)
+        legs = [(label(each.id), legs_said(each, each.readable_legs) or "its legs cannot be read") for each in legged]
+        named = first_of([f"order {order_id} ({said})" for order_id, said in legs], _NAMED)
         also = "What their other legs were to do is not done any more."
         yield _cancelled(f"cancel_orders cancels whole orders of several legs: {named}. {also}")
-    ours = {order.order_id for each in account.record.unfinished for row in each.rows for order in row.orders}
+    ours = _of_closes_under_way(account)
     if along := [order for order in cancelled if not order.has_legs and order.id not in locking | ours]:
         named = first_of([_single(each) for each in along], _NAMED)
         yield _cancelled(f"cancel_orders also cancels what locks nothing here: {named}.")
-
-
-def _legged(order: Order) -> str:
-    legs = legs_said(order, order.readable_legs) or "its legs cannot be read"
-    return f"order {label(order.id)} ({legs})"
 
 
 def _single(order: Order) -> str:

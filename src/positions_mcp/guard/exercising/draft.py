@@ -34,7 +34,7 @@ from positions_mcp.guard.account import Account
 from positions_mcp.guard.dependencies import Dependencies
 from positions_mcp.guard.exercising.evening import card_of, facts_of, options_of, projection_of, with_batch, without
 from positions_mcp.guard.exercising.request import CancelRequest, SubmitRequest
-from positions_mcp.guard.kind import Comparison, Draft
+from positions_mcp.guard.kind import Comparison, Draft, why_renamed
 from positions_mcp.ports import Ids
 
 _MOST_ROWS = 20
@@ -264,8 +264,9 @@ def compare_submit(plan: Plan, account: Account, deps: Dependencies) -> Comparis
         option = options.get(target.instrument_id)
         if option is None or row.findings:
             continue
-        if moved := _moved(target, option.price.price, deps.policy.tolerance):
-            reasons.append((target.called, moved))
+        renamed = why_renamed(target, row.position.name) if row.position is not None else ""
+        if why := renamed or _moved(target, option.price.price, deps.policy.tolerance):
+            reasons.append((target.called, why))
         notional = notional_of_instruction(target.instruction_type, target.quantity, option)
         result.reserving[index] = _reserving(target, notional)
     result.stale += said_once(reasons)
@@ -285,7 +286,8 @@ def compare_cancel(plan: Plan, account: Account, deps: Dependencies) -> Comparis
         result.stale.append(error.message)
         return result
     result.stale += [each for each in _too_late(instruction, account, deps) if each not in plan.warnings]
-    if whole(instruction.quantity) != target.quantity or instruction.instruction_type != target.instruction_type:
+    now = whole(instruction.quantity), instruction.instruction_type, instruction.instrument_id
+    if now != (target.quantity, target.instruction_type, target.instrument_id):
         result.stale.append(f"Instruction {target.instruction_id} is another one than when it was planned.")
     option = options_of(without(facts_of(account, deps), target)).get(target.instrument_id)
     if moved := _moved(target, option.price.price if option else None, deps.policy.tolerance):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from positions_mcp.domain.batch.rows import NextStep
+from positions_mcp.domain.ids import NIL_UUID
 from positions_mcp.domain.operation.operation import Operation, Row
 from positions_mcp.domain.operation.plan import InstructionTarget, Plan, Target
 from positions_mcp.domain.operation.states import RowState
@@ -16,7 +17,7 @@ from positions_mcp.guard.policy.findings import Finding, Rule, Severity
 def findings_on_conflicts(plan: Plan, account: Account) -> Iterator[Finding]:
     """Scopes in doubt refuse; a close in flight refuses unless its order is known to be gone or will be cancelled."""
     yield from in_doubt(plan, account.record)
-    if plan.kind.is_close:
+    if plan.kind.is_close or plan.instructions:
         yield from _in_flight(plan, account)
 
 
@@ -101,8 +102,21 @@ def _in_flight(plan: Plan, account: Account) -> Iterator[Finding]:
         if not operation.plan.kind.is_close:
             continue
         for target, row in shared(plan, [operation]):
-            if row.has_effect and not row.ended:
+            if not row.has_effect or row.ended:
+                continue
+            if plan.kind.is_close:
                 yield from _about(plan, account, operation, target, row)
+            elif target.instrument_id in (NIL_UUID, *plan.names):
+                yield _sold_too(plan, operation, target)
+
+
+def _sold_too(plan: Plan, operation: Operation, target: Target) -> Finding:
+    """An exercise of what a close sells: the one or the other may find nothing."""
+    message = (
+        f"The close of {target.called} by {seen_by(plan, operation)} has not ended: contracts that it sells cannot be "
+        "exercised too, and the book may still show them."
+    )
+    return Finding.on(Rule.IN_FLIGHT, Severity.DESK, message, name=target.called)
 
 
 def _about(plan: Plan, account: Account, operation: Operation, target: Target, row: Row) -> Iterator[Finding]:

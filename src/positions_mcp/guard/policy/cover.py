@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from decimal import Decimal
 
-from positions_mcp.domain.account.positions import Book, Position
+from positions_mcp.domain.account.positions import Position
 from positions_mcp.domain.enums import InstructionType
 from positions_mcp.domain.ids import NIL_UUID, InstrumentId
-from positions_mcp.domain.operation.plan import CancelTarget, CloseTarget, HeldTarget, InstructionTarget
+from positions_mcp.domain.operation.plan import CancelTarget, InstructionTarget
 from positions_mcp.domain.operation.policy import Policy
 from positions_mcp.domain.portfolio.exposure import Quantities, expected_quantities
 from positions_mcp.domain.portfolio.uncertain import UncertainCover, cover_taken_by, may_deliver, uncertain_cover
@@ -35,7 +35,7 @@ def counted_on(
         if operation.plan.kind.is_close
         for target, row in zip(operation.plan.closings, operation.rows, strict=True)
         if row.is_unfinished
-        for key in _instruments_of(target, account.book)
+        for key in (account.book.by_id if target.instrument_id == NIL_UUID else (target.instrument_id,))
     ]
     quantities = expected_quantities(
         account.book,
@@ -52,11 +52,6 @@ def counted_on(
         if takes_unseen and key in quantities and not is_short_option(account.book.by_id[key]):
             quantities[key] = Decimal(0)
     return quantities
-
-
-def _instruments_of(target: CloseTarget | HeldTarget, book: Book) -> Iterable[InstrumentId]:
-    """The instruments that a close is about, as far as they are known."""
-    return book.by_id if target.instrument_id == NIL_UUID else (target.instrument_id,)
 
 
 def lacking_cover(policy: Policy, message: str, *, severity: Severity = Severity.DESK, name: str = "") -> Finding:

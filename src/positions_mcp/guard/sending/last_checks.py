@@ -18,11 +18,13 @@ from positions_mcp.guard.account import Account, AccountRecord
 from positions_mcp.guard.approval.check import Size, expect_approved
 from positions_mcp.guard.approval.mandates import LastSeen, expect_on_word_of_signer, objections
 from positions_mcp.guard.policy import conflicts
-from positions_mcp.guard.policy.findings import Finding, Verdict
+from positions_mcp.guard.policy.findings import Finding, Rule, Verdict
 from positions_mcp.guard.policy.rules import desk_threshold, judge, judge_record
 from positions_mcp.ports import Ledger
 from positions_mcp.signing.rosters import RosterChain
 
+_OF_THE_ACCOUNT = (Rule.UNCOVERED, Rule.LOCKED, Rule.IN_FLIGHT, Rule.INCOMPLETE_BOOK, Rule.SIDE, Rule.NOT_READ)
+"""What it shows when it is read again may be otherwise than whoever decided was told."""
 SentRows: TypeAlias = frozenset[tuple[str, int]]
 """Rows that left, by operation and position."""
 
@@ -41,7 +43,12 @@ def by_account(operation: Operation, verdict: Verdict) -> str:
         return verdict.shown
     if verdict.needs_desk and _was_elicited(operation):
         return f"Since it was approved in the client it {verdict.shown}"
-    return ""
+    decision, told = operation.decision, operation.plan.warnings
+    if decision is None or decision.channel is not Channel.DESK:
+        return ""
+    new = (each.message for each in verdict.needs_desk if each.rule in _OF_THE_ACCOUNT and each.message not in told)
+    said = " ".join(new)
+    return f"Whoever approved it was not told this: {said}" if said else ""
 
 
 def of_policy(policy: Policy, operation: Operation) -> str:
@@ -80,8 +87,9 @@ def by_persons(
     Asked within the transaction before each request: somebody may have been removed since, or what they may approve, or
     what one person may, was used up by what others sent.
     """
-    plan, size = operation.plan, Size.of(operation, going)
-    if not _nobody_signed(operation):
+    plan, decision, size = operation.plan, operation.decision, Size.of(operation, going)
+    # By a form or a mandate nobody counted at the claim how many people it takes.
+    if decision is None or decision.channel not in (Channel.ELICITATION, Channel.MANDATE):
         try:
             expect_approved(policy, operation, chain, ledger, today=today, size=size)
         except Refused as refused:
@@ -91,15 +99,14 @@ def by_persons(
     if persons_needed(policy, plan, used, size.to_come) > 1:
         together = exact_sum([used, size.to_come])
         return f"With ${used:,f} used today it comes to ${together:,f}: it takes two different people now."
-    mandate_id = operation.decision.mandate if operation.decision else ""
-    if not mandate_id:
+    if not decision.mandate:
         return ""
 
     def approved_by(name: str) -> Decimal:
         return ledger.approved_by(name, plan.mode, plan.account_id, today, beside=plan.plan_id)
 
     try:
-        expect_on_word_of_signer(ledger.standing(mandate_id).mandate, chain.roster, plan, approved_by, size.whole)
+        expect_on_word_of_signer(ledger.standing(decision.mandate).mandate, chain.roster, plan, approved_by, size.whole)
     except Refused as refused:
         return refused.message
     return ""
@@ -157,11 +164,6 @@ def rows_sent(operations: Iterable[Operation]) -> SentRows:
         for row in operation.rows
         if row.state not in (RowState.NOT_SENT, RowState.REJECTED)
     )
-
-
-def _nobody_signed(operation: Operation) -> bool:
-    """Whether it goes by a form or a mandate: then nobody counted at the claim how many people it takes."""
-    return operation.decision is not None and operation.decision.channel in (Channel.ELICITATION, Channel.MANDATE)
 
 
 def _was_elicited(operation: Operation) -> bool:
