@@ -45,7 +45,7 @@ from positions_mcp.domain.exercise.timing import last_moment
 from positions_mcp.domain.ids import InstrumentId
 from positions_mcp.domain.instruments import as_root
 from positions_mcp.domain.money import ZERO, exact_sum, plain
-from positions_mcp.domain.text import label
+from positions_mcp.domain.text import counted, label
 
 
 def pins_of(options: Sequence[ProjectedOption], part: Related, *, is_decided: bool) -> list[Pin]:
@@ -288,19 +288,20 @@ def _unknown(facts: ExpirationFacts, session: Session, projected: Sequence[Proje
     if facts.instruction_doubts:
         said.append(f"all of the account's instructions: {'; '.join(facts.instruction_doubts)}")
     if contradicting := sum(each.side_contradicts for each in facts.book.positions):
-        said.append(f"whether {_positions(contradicting)} long or short: the API contradicts itself")
+        are = "is" if contradicting == 1 else "are"
+        said.append(f"whether {counted(contradicting)} {are} long or short: the API contradicts itself")
     if not facts.book.is_complete:
         said.append("the whole book, so shares and cover")
     unreadable = sum(1 for each in facts.book.positions if each.is_option and each.contract is None and each.quantity)
     if unreadable:
-        said.append(f"{_options(unreadable)} whose symbol cannot be read, nor its expiration")
+        said.append(f"{counted(unreadable, 'option')} whose symbol cannot be read, nor its expiration")
     lasts = [last_session(each, facts.calendar) for each in facts.book.positions if each.quantity]
     today = new_york_day(facts.now)
     earlier = [last.day < today for last in lasts if last and last.day < session.day]
     if overdue := earlier.count(True):
-        said.append(f"what became of {_options(overdue)} expired before and still in the book")
+        said.append(f"what became of {counted(overdue, 'option')} expired before and still in the book")
     if sooner := earlier.count(False):
-        said.append(f"what will become of {_options(sooner)} expiring sooner")
+        said.append(f"what will become of {counted(sooner, 'option')} expiring sooner")
     options = [each for underlying in projected for each in underlying.options]
     # The close decides nothing of what is exercised early.
     bases = {each.price.basis for each in options if each.settling.expires or not each.is_stated}
@@ -319,11 +320,3 @@ _NOT_KNOWN_OF_PRICES: Final = {
     Basis.NOT_SAID: "how an index option is settled, so its cash",
     Basis.ADJUSTED: "what an adjusted contract delivers, so cash, shares and moneyness",
 }
-
-
-def _positions(count: int) -> str:
-    return "1 position is" if count == 1 else f"{count} positions are"
-
-
-def _options(count: int) -> str:
-    return "1 option" if count == 1 else f"{count} options"

@@ -19,7 +19,7 @@ from positions_mcp.domain.exercise.terms import SettlesAt, terms_of
 from positions_mcp.domain.instruments import OptionContract, OptionRight
 from positions_mcp.domain.money import ZERO, dollars, exact_product, exact_sum, plain
 from positions_mcp.domain.portfolio.select import ExpiringOption
-from positions_mcp.domain.text import first_of
+from positions_mcp.domain.text import counted, first_of
 
 NOT_KNOWN = "not known"
 
@@ -126,12 +126,10 @@ class Tonight:
         many = [f"{len(said)} short options may be assigned: project_expiration"]
         if not (said or self.cash or self.unknown or self.near):
             count = len(self.options)
-            all_said = [
-                f"{count} option{'' if count == 1 else 's'} expire{'s' if count == 1 else ''} and nothing moves"
-            ]
+            all_said = [f"{counted(count, 'option')} expire{'s' if count == 1 else ''} and nothing moves"]
         else:
             all_said = [*(said if len(said) <= _MOST_NAMED else many), self._cash_said]
-        beside = f"{self.beside} early exercise{'' if self.beside == 1 else 's'} not counted: project_expiration"
+        beside = f"{counted(self.beside, 'early exercise')} not counted: project_expiration"
         return [*all_said, *([beside] if self.beside else [])]
 
     @property

@@ -16,7 +16,7 @@ from positions_mcp.domain.exercise.terms import SettlesAt
 from positions_mcp.domain.exercise.tonight import against_power
 from positions_mcp.domain.money import dollars, plain
 from positions_mcp.domain.portfolio.exposure import Exposed
-from positions_mcp.domain.text import first_of, label
+from positions_mcp.domain.text import counted, first_of, label
 
 _MOST_RANGES = 4
 _MOST_NAMED = 5
@@ -195,7 +195,7 @@ def _result(underlying: ProjectedUnderlying) -> str:
         return rest if unstated and moved.startswith(_NOTHING) else moved + unstated
     ranges = [f"{outcome.said}: {_moved(underlying, outcome)}" for outcome in _shown(underlying)]
     more = len(underlying.outcomes) - len(ranges)
-    others = f" | {more} more range{'' if more == 1 else 's'}: give a closing price" if more else ""
+    others = f" | {counted(more, 'more range')}: give a closing price" if more else ""
     return " | ".join(ranges) + others + unstated
 
 
@@ -324,7 +324,7 @@ def not_shown(projection: Projection, shown: Sequence[ProjectedUnderlying]) -> s
     if not rest:
         return ""
     options = sum(len(each.options) for each in rest)
-    more = "1 more underlying" if len(rest) == 1 else f"{len(rest)} more underlyings"
     watched = sum(1 for each in rest if any(watched_lines(each)))
     called_out = f", {watched} of them to watch" if watched else ""
-    return f"{more} with {options} options{called_out}, in the sums below: name one as underlying to see it"
+    more = f"{counted(len(rest), 'more underlying')} with {counted(options, 'option')}{called_out}"
+    return f"{more}, in the sums below: name one as underlying to see it"

@@ -126,7 +126,7 @@ def _said_of_strays(strays: Sequence[Order], response: Response[list[Order]]) ->
     if rejected:
         parts.append(f"Rejected, and not in the plan: {_listed(rejected)}.")
     if response.unreadable:
-        parts.append(f"{len(response.unreadable)} rows of the answer could not be read.")
+        parts.append(f"{counted(len(response.unreadable), 'row')} of the answer could not be read.")
     return " ".join(parts)
 
 
