@@ -70,6 +70,11 @@ def test_the_readmes_lines_for_live_mode_end_with_a_host_that_starts_it(
     assert "id.secret" not in written
 
 
+def test_the_list_of_targets_is_in_two_columns() -> None:
+    (width,) = map(int, re.findall(r"expand -t (\d+)", MAKEFILE))
+    assert max(map(len, re.findall(r"^([a-z0-9]+):.*##", MAKEFILE, re.MULTILINE))) < width
+
+
 def test_a_weakness_is_reported_where_the_maintainers_alone_read_it() -> None:
     assert f"({WEBSITE}/security/advisories/new)" in (ROOT / "SECURITY.md").read_text(encoding="utf-8")
 

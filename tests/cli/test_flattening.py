@@ -11,6 +11,7 @@ import pytest
 
 from cli.person import PASSPHRASE, Place, Typing
 from data_dirs import PROGRAM
+from positions_mcp.cli import main
 from positions_mcp.domain.operation.states import OperationState
 
 ACCOUNT_PROMPT = "Type the account number to flatten it"
@@ -177,3 +178,9 @@ def test_a_live_account_is_flattened_where_trading_was_never_enabled(place: Plac
     assert "LIVE" in listed
     assert "paper.key" not in shown
     assert place.effects == {"close_position": 1}
+
+
+def test_without_an_account_only_that_is_missing(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["flatten"])
+    assert capsys.readouterr().err.endswith("required: ACCOUNT\n")

@@ -105,6 +105,7 @@ def test_a_halt_may_name_an_account_a_caller_and_a_kind_and_says_what_it_stops(b
     )
     assert done.returncode == 0
     assert "closing positions in account 19816 asked for by claude-code" in " ".join(done.stdout.split())
+    assert "PAPER and LIVE, only that, data_dir" in " ".join(done.stdout.split())
     assert "CHECK THE NAME" in done.stdout
     with bare.store() as store:
         (halt,) = store.halts()

@@ -146,8 +146,8 @@ def test_a_slow_desk_is_waited_for_in_words_that_are_true(installation: Installa
         ana.goes_to("Book")
         said = ana.page.locator("#said")
         expect(said).to_have_text("Loading…")
-        ana.page.unroute("**/book")
         held.pop().continue_()
+        ana.page.unroute("**/book")
         ana.sees("Account 19816")
         expect(said).to_have_text("")
         expect(said).not_to_have_css("display", "none")  # or a screen reader would not hear what comes next

@@ -187,4 +187,7 @@ def test_a_port_that_is_taken_is_said(tmp_path: Path, capsys: pytest.CaptureFixt
         taken.listen()
         port = str(taken.getsockname()[1])
         assert main(["serve", "--transport", "http", "--port", port, "--data-dir", str(tmp_path)]) == 2
-    assert f"Port {port} on 127.0.0.1 cannot be used: Address already in use" in capsys.readouterr().err
+    assert (
+        f"Port {port} on 127.0.0.1 cannot be used: Address already in use. Give another --port."
+        in capsys.readouterr().err
+    )

@@ -81,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     for halt in halts:
         say(paragraph(halted(halt)))
     everything = any(halt.is_of_everything for halt in halts)
-    say(f"PAPER and LIVE, {'every account' if everything else 'nothing else'}, {place}")
+    say(f"PAPER and LIVE, {'every account' if everything else 'only that'}, {place}")
     if doubt:
         say(paragraph(doubt))
     say("Running servers send nothing more of it; a request already in flight finishes and is recorded.")
