@@ -323,6 +323,13 @@ def test_every_python_file_that_is_named_to_a_reader_is_there() -> None:
     assert [each for each in sorted(named) if not any(path.endswith(f"/{each}") for path in there)] == []
 
 
+def test_what_is_for_a_reader_is_without_the_marks_of_a_merge() -> None:
+    top = SOURCE.parents[1]
+    read = [*top.glob("*.md"), *(top / "docs").glob("*.md"), *(top / "prompts").glob("*.md")]
+    marks = re.compile(r"^(<{7} |={7}$|>{7} )", re.MULTILINE)
+    assert [path.name for path in read if marks.search(path.read_text(encoding="utf-8"))] == []
+
+
 def test_one_module_knows_the_escapes_of_terminals() -> None:
     escapes = re.compile(r"\\033|\\x1b|\\u001b|\\e\[")
     assert [name_of(path) for path in MODULES if escapes.search(path.read_text(encoding="utf-8"))] == [
