@@ -30,7 +30,7 @@ async def test_profit_and_exposure_are_drawn_with_losses_told_apart_by_side_and_
         held("KO", 10, price="60.00", number=8, unrealized_pnl=Decimal("-25.50")),
     )
     drawn = await pictures(desk)
-    profit, exposure = drawn["Unrealised profit and loss by position"], drawn["Market value by underlying"]
+    profit, exposure = drawn["Unrealized profit and loss by position"], drawn["Market value by underlying"]
     assert "KO -25.50" in profit["said"]
     assert any("not known" in line for line in profit["beside"])
     # Shares and the options on them are one bar: 15,050 less two short calls of 500 each.
@@ -59,7 +59,7 @@ async def test_positions_of_one_name_are_told_apart_by_their_ids(desk: Desk) -> 
         await page.sign_in()
         rows = (await page.read("/api/accounts/19816/book"))["positions"]
     assert names == {row["symbol"] for row in rows if row["symbol"].startswith("KO")}
-    said = (await pictures(desk))["Unrealised profit and loss by position"]["said"]
+    said = (await pictures(desk))["Unrealized profit and loss by position"]["said"]
     assert all(name in said for name in names)
 
 

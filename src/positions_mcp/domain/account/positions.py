@@ -110,11 +110,11 @@ class Holding:
 
         @property
         def unrealized_pnl(self) -> Decimal | None:
-            """Unrealised profit or loss in dollars."""
+            """Unrealized profit or loss in dollars."""
 
         @property
         def daily_unrealized_pnl(self) -> Decimal | None:
-            """Unrealised profit or loss relative to the previous close, in dollars."""
+            """Unrealized profit or loss relative to the previous close, in dollars."""
 
         @property
         def underlying_instrument_id(self) -> InstrumentId | None:

@@ -60,7 +60,7 @@ class Totals(NamedTuple):
     paid: Decimal = ZERO
     """Absolute cost of the positions whose unrealised profit or loss is known as well."""
     returned: Decimal = ZERO
-    """Unrealised profit or loss of those."""
+    """Unrealized profit or loss of those."""
     incomplete: int = 0
     """Positions that lack a market value or either profit or loss."""
     locked: int = 0
@@ -72,7 +72,7 @@ class Totals(NamedTuple):
 
     @property
     def unrealized_pnl_pct(self) -> Decimal | None:
-        """Unrealised profit or loss as percent of absolute cost, of the positions that say both."""
+        """Unrealized profit or loss as percent of absolute cost, of the positions that say both."""
         return percent(self.returned, self.paid)
 
     @property
