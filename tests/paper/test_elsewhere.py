@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from positions_mcp.cli.commands import program
 from positions_mcp.domain.errors import ConfigurationError
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.paper import PaperError
+from positions_mcp.paper.replaying import Replay
 from positions_mcp.settings.model import PaperSettings
 
 OWN = "desk.secret"
@@ -177,3 +179,15 @@ def test_the_book_is_where_the_configuration_file_says(tmp_path: Path, capsys: p
     config.write_text(f'data_dir = "{tmp_path / "data"}"\n')
     assert main(["paper", "clock", "set", "2030-11-29T10:15", "--config", str(config)]) == 0
     assert "2030-11-29" in command("clock", data_dir=tmp_path / "data").stdout
+
+
+def test_a_port_in_use_is_told_in_one_line_with_what_to_do(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Replay, "read", lambda _: Replay([]))
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        for words in (["serve", "--data-dir", str(tmp_path)], ["replay", "session.jsonl"]):
+            assert main(["paper", *words, "--port", str(port)]) == 2
+            said = f"port {port} on 127.0.0.1 cannot be used: Address already in use; give another"
+            assert capsys.readouterr().err == f"positions-mcp paper: {said}\n"

@@ -129,6 +129,11 @@ def serve_replay(replay: Replay, port: int, announce: Callable[[int], None]) -> 
 
 
 def _config(app: Application, port: int, host: str) -> uvicorn.Config:
+    try:  # uvicorn itself would end the process with a line of its log
+        socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
+    except OSError as error:
+        why = str(error.strerror).partition(" (")[0]
+        raise ValueError(f"port {port} on {host} cannot be used: {why}; give another") from None
     return uvicorn.Config(
         _FailingTransport(app),
         host=host,
