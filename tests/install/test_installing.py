@@ -221,6 +221,15 @@ def test_a_link_is_followed_and_stays_a_link(home: Path) -> None:
     assert tomllib.loads(real.read_text())["mcp_servers"]["positions"]["command"]
 
 
+def test_a_link_that_leads_to_itself_is_left_and_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / ".cursor").mkdir()
+    loop = home / ".cursor" / "mcp.json"
+    loop.symlink_to(loop)
+    assert main(["install", "cursor", "--yes"]) == 2
+    assert str(loop) in (said := capsys.readouterr().err)
+    assert said.endswith("Nothing was changed.\n")
+
+
 def test_live_is_named_and_its_key_is_never_written(
     home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -147,7 +147,10 @@ def _found(
 
     Raises ConfigurationError where another server has that name.
     """
-    path = path.resolve()
+    try:
+        path = path.resolve()
+    except RuntimeError:  # so until Python 3.13, where reading it fails
+        raise ConfigurationError(f"{path} is a link that leads to itself.", hint=_NOTHING) from None
     before = _contents(path)
     text = _text(path, before)
     try:
