@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from guard.desk import AAPL, CALLER, PASSPHRASE, TSLA, Desk, desk
-from guard.exchange import ACCOUNT, CountingIds, held
+from guard.exchange import ACCOUNT, CountingIds, held, instrument
 from positions_mcp.domain.enums import OrderStatus
 from positions_mcp.domain.errors import ReadFailed, Refused
 from positions_mcp.domain.operation.operation import Conclusion
@@ -344,3 +344,24 @@ async def test_the_book_has_to_move_from_what_it_showed_at_sending_not_from_what
         it.exchange.change(AAPL, quantity=Decimal(50), available_quantity=Decimal(0))
         report = await followed(it, report)
         assert (report.state, report.rows[0].residual) == (OperationState.PARTIAL, 50)
+
+
+@pytest.mark.requirement("G-14", "G-18")
+@pytest.mark.parametrize(
+    ("status", "filled", "severity"), [(OrderStatus.NEW, 0, Severity.REFUSE), (OrderStatus.FILLED, 100, Severity.DESK)]
+)
+async def test_what_is_listed_under_another_id_is_not_closed_a_second_time(
+    tmp_path: Path, status: OrderStatus, filled: int, severity: Severity
+) -> None:
+    async with desk(tmp_path) as it:
+        report = await it.close("AAPL")
+        trade(it, status, filled)
+        listed = it.exchange.positions
+        del listed[instrument(AAPL)]
+        listed[instrument(77)] = held("AAPL", 100, number=77)
+        assert (await followed(it, report)).state is OperationState.SUBMITTED
+        found = {each.rule: each.severity for each in (await it.plan("AAPL")).verdict.findings}
+        assert found[Rule.IN_FLIGHT] is severity
+        del listed[instrument(77)]
+        trade(it, OrderStatus.FILLED, 100)
+        assert (await followed(it, report)).state is OperationState.CLOSED

@@ -303,9 +303,12 @@ class Book(Reading):
 
     def namesakes(self, position: Position) -> list[Position]:
         """Other positions that an answer would call the same, in whatever case: only their ids tell them apart."""
-        name = position.name.upper()
-        alike = self.by_letters.of(letters_of([position.symbol])[0])
+        name, alike = position.name.upper(), self.spelled(position.symbol)
         return [each for each in alike if each.name.upper() == name and each.instrument_id != position.instrument_id]
+
+    def spelled(self, symbol: str) -> Sequence[Position]:
+        """The positions of this symbol, in whatever case and with whatever blanks."""
+        return self.by_letters.of(letters_of([symbol])[0])
 
     @cached_property
     def by_letters(self) -> ByLetters[Position]:

@@ -229,6 +229,8 @@ def _left_of(target: CloseTarget | HeldTarget, book: Book) -> Decimal | None:
         flat = book.is_complete and all(p.quantity == 0 for p in book.positions if p.is_closable)
         return Decimal(0) if flat else None
     held = book.by_id.get(target.instrument_id)
-    if held is None:
-        return Decimal(0) if book.is_complete else None
-    return held.quantity
+    if held is not None:
+        return held.quantity
+    alike = () if target.has_namesakes else book.spelled(target.symbol)
+    is_listed_anew = any(label(each.name) == target.symbol for each in alike)
+    return Decimal(0) if book.is_complete and not is_listed_anew else None

@@ -88,12 +88,17 @@ def known_too_late(plan: Plan, sent: Iterable[Operation]) -> Operation | None:
 
 
 def shared(plan: Plan, operations: Iterable[Operation]) -> Iterator[tuple[Target, Row]]:
-    """Targets and rows of operations that a plan touches too. A request for a whole account touches everything."""
-    wanted = {target.instrument_id for target in plan.targets}
+    """Targets and rows of operations that a plan touches too. A request for a whole account touches everything.
+
+    What is called the same is the same, whatever its id is by now, unless both were held at once.
+    """
+    ids = {target.instrument_id for target in plan.targets}
+    names = {target.symbol for target in plan.targets if not target.has_namesakes}
     for operation in operations:
         everything = plan.kind.is_account_wide or operation.plan.kind.is_account_wide
         for target, row in zip(operation.plan.targets, operation.rows, strict=True):
-            if everything or target.instrument_id in wanted:
+            is_named = target.symbol in names and not target.has_namesakes
+            if everything or is_named or target.instrument_id in ids:
                 yield target, row
 
 
