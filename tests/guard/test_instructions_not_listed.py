@@ -76,9 +76,10 @@ async def test_what_was_recorded_for_less_than_asked_counts_as_asked_until_it_is
             await it.plan(row(CALL_220, "EXERCISE", 5))
 
 
+@pytest.mark.parametrize("is_listed_anew", [False, True])
 @pytest.mark.parametrize("status", [OrderStatus.FILLED, OrderStatus.NEW])
 async def test_an_exercise_of_what_a_close_under_way_sells_is_called_out_and_needs_the_supervisor(
-    tmp_path: Path, status: OrderStatus
+    tmp_path: Path, status: OrderStatus, *, is_listed_anew: bool
 ) -> None:
     async with clearing_desk(tmp_path, policy=GIVING_UP) as it:
         closed = await it.desk.close(CALL_220)
@@ -86,6 +87,9 @@ async def test_an_exercise_of_what_a_close_under_way_sells_is_called_out_and_nee
             filled = order.quantity if status is OrderStatus.FILLED else Decimal(0)
             update = {"status": status, "filled_quantity": filled}
             it.desk.exchange.orders[key] = order.model_copy(update=update)
+        if is_listed_anew:
+            positions = it.desk.exchange.positions
+            positions[instrument(77)] = positions.pop(instrument(CALL))._replace(instrument_id=instrument(77))
         planned = await it.plan(row(CALL_220, "EXERCISE", 5))
         assert planned.verdict is not None
         assert Rule.IN_FLIGHT in {each.rule for each in planned.verdict.needs_desk}

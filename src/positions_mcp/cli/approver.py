@@ -133,7 +133,7 @@ def run(arguments: argparse.Namespace) -> int:
         "list": _list,
         "show": _list,
         "add": _add,
-        "remove": lambda it: _changed(it, lambda _, __: removing_member(it.name)),
+        "remove": _remove,
         "role": _role,
     }
     with on_error("Nothing was changed."):
@@ -208,6 +208,10 @@ def _add(arguments: argparse.Namespace) -> int:
         return adding_member(member)
 
     return _changed(arguments, change)
+
+
+def _remove(arguments: argparse.Namespace) -> int:
+    return _changed(arguments, lambda _, __: removing_member(arguments.name))
 
 
 def _role(arguments: argparse.Namespace) -> int:

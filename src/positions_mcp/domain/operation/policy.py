@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
+from pydantic.fields import FieldInfo
 
 from positions_mcp.domain.ids import AccountId
 from positions_mcp.domain.instruments import parse_option_symbol
@@ -143,6 +144,10 @@ def _narrowest(name: str, policies: Sequence[Narrower]) -> Any:
     return min(said, default=None)
 
 
+def _is_left_out(field: FieldInfo, value: Any) -> bool:
+    return field.exclude_if is not None and field.exclude_if(value)
+
+
 def _canonical(value: Any) -> Any:
     """As JSON that does not depend on how a limit was written: 50000 or 5E4, one order of symbols or another."""
     match value:
@@ -161,8 +166,8 @@ def _canonical(value: Any) -> Any:
             return sorted({_canonical(each) for each in value})
         case BaseModel():
             # A limit that a later release adds says nothing while it has its default: replicas of both agree.
-            left_out = {name: field.exclude_if or (lambda _: False) for name, field in type(value).model_fields.items()}
-            return _canonical({name: each for name, each in value if not left_out[name](each)})
+            fields = type(value).model_fields
+            return _canonical({name: each for name, each in value if not _is_left_out(fields[name], each)})
         case tuple():
             return [_canonical(each) for each in value]
         case dict():

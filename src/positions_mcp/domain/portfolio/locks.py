@@ -44,8 +44,10 @@ class OrderOn:
 class Locks:
     """How much of a position is locked, and by what. The three quantities add up to all that is not available."""
 
+    able: tuple[OrderOn, ...]
+    """Open orders that may trade it away: on the side that closes it, or on one that is not known."""
     orders: tuple[OrderOn, ...]
-    """Those that may lock it: on the side that would close it."""
+    """Those of them that may lock it."""
     claims: tuple[Claim, ...]
     by_orders: Decimal
     by_instructions: Decimal
@@ -98,25 +100,21 @@ def locks_on(position: Holding, open_orders: Iterable[Order] | None, outstanding
     if claims:
         instructed = locked if claims.has_unknown_quantity else min(locked, claims.exercising)
     rest = locked - instructed
-    able = closing_orders(position, open_orders or ())
+    closing, found = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY, orders_on(position, open_orders or ())
+    able = tuple(each for each in found if position.side_contradicts or each.side in (closing, None))
     by_orders = rest
     if may_be_instructed:
         known = open_orders is not None or outstanding is not None
         by_orders = min(rest, _most(able)) if open_orders is not None else rest if known else ZERO
     instructed += (also := min(rest - by_orders, given_up))
     return Locks(
+        able=able,
         orders=able if by_orders else (),
         claims=claims.each if claims and instructed else (),
         by_orders=by_orders,
         by_instructions=instructed,
         unexplained=rest - by_orders - also,
     )
-
-
-def closing_orders(position: Holding, open_orders: Iterable[Order]) -> tuple[OrderOn, ...]:
-    """The open orders that may trade it away: on the side that closes it, or on one that is not known."""
-    closing, found = OrderSide.SELL if position.quantity > 0 else OrderSide.BUY, orders_on(position, open_orders)
-    return tuple(each for each in found if position.side_contradicts or each.side in (closing, None))
 
 
 def orders_on(position: Holding, open_orders: Iterable[Order]) -> tuple[OrderOn, ...]:

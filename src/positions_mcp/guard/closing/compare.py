@@ -127,8 +127,9 @@ def compare_closes(plan: Plan, account: Account, policy: Policy, hours: Hours) -
             quantities = f"{plain(now.order_quantity)} can be closed now, {plain(target.order_quantity)} when planned"
             result.notes[position] = quantities
         notional = max(now.measure, Decimal(0)) if now.priced else max(now.measure, target.measure)
-        sent = {"expected_quantity": now.order_quantity, "held": held.quantity}
-        result.reserving[position] = Reservation(measure=notional, **sent)
+        result.reserving[position] = Reservation(
+            measure=notional, expected_quantity=now.order_quantity, held=held.quantity
+        )
     result.stale += said_once(reasons)
     if plan.kind.is_account_wide:
         result.stale += reading.what_is_new()
@@ -138,8 +139,7 @@ def compare_closes(plan: Plan, account: Account, policy: Policy, hours: Hours) -
 
 def why_closed(plan: Plan, hours: Hours) -> str:
     """That an order would wait now, where it was planned to trade at once; empty where it would not."""
-    market = hours.market
-    if not plan.session.startswith(OPEN) or market.is_open or plan.flatten:
+    if not plan.session.startswith(OPEN) or plan.flatten or (market := hours.market).is_open:
         return ""
     return (
         f"The market is closed until {minute(market.next.opens)}, and was open when this was planned: an order would "

@@ -14,7 +14,7 @@ from positions_mcp.domain.account.sessions import minute
 from positions_mcp.domain.ids import OrderId
 from positions_mcp.domain.money import exact_sum, plain
 from positions_mcp.domain.operation.plan import CloseTarget, Mode, Plan
-from positions_mcp.domain.portfolio.locks import Locks, closing_orders, legs_said, orders_on
+from positions_mcp.domain.portfolio.locks import Locks, legs_said, orders_on
 from positions_mcp.domain.text import first_of, label, said_once
 from positions_mcp.guard.account import Account
 from positions_mcp.guard.closing.targets import Hours, locks_of
@@ -135,6 +135,7 @@ _NAMED = 8
 
 def findings_on_locked(plan: Plan, account: Account) -> Iterator[Finding]:
     """G-13: what is locked and by what, and what cancel_orders would change, or takes along."""
+    ours = _of_closes_under_way(account)
     for target in plan.closes:
         position = account.book.by_id.get(target.instrument_id)
         if position is None:
@@ -143,9 +144,9 @@ def findings_on_locked(plan: Plan, account: Account) -> Iterator[Finding]:
         yield from _on_what_is_locked(plan, target, locks)
         yield from _on_what_is_claimed(target, position, locks, account)
         if not plan.cancel_orders:
-            yield from _on_what_is_ordered(target, position, account)
+            yield from _on_what_is_ordered(target, locks, ours)
     if plan.cancel_orders:
-        yield from _on_what_is_cancelled(plan, account)
+        yield from _on_what_is_cancelled(plan, account, ours)
 
 
 def _on_what_is_locked(plan: Plan, target: CloseTarget, locks: Locks) -> Iterator[Finding]:
@@ -180,10 +181,9 @@ def _on_what_is_claimed(target: CloseTarget, position: Position, locks: Locks, a
         yield Finding.on(Rule.LOCKED, Severity.DESK, message)
 
 
-def _on_what_is_ordered(target: CloseTarget, position: Position, account: Account) -> Iterator[Finding]:
+def _on_what_is_ordered(target: CloseTarget, locks: Locks, ours: set[OrderId]) -> Iterator[Finding]:
     """Orders of others that close it too, and that it does not call locked: the listings come from two services."""
-    ours = _of_closes_under_way(account)
-    able = [each for each in closing_orders(position, account.open_orders or ()) if each.order.id not in ours]
+    able = [each for each in locks.able if each.order.id not in ours]
     known, held = exact_sum(each.quantity for each in able if each.quantity is not None), target.quantity.copy_abs()
     if (too_many := known + target.order_quantity - held) > 0:
         named = first_of([each.said for each in able], _NAMED)
@@ -195,11 +195,10 @@ def _on_what_is_ordered(target: CloseTarget, position: Position, account: Accoun
 
 
 def _of_closes_under_way(account: Account) -> set[OrderId]:
-    rows = (row for each in account.record.unfinished for row in each.rows)
-    return account.worked_out("own orders", lambda: {order.order_id for row in rows for order in row.orders})
+    return {order.order_id for each in account.record.unfinished for row in each.rows for order in row.orders}
 
 
-def _on_what_is_cancelled(plan: Plan, account: Account) -> Iterator[Finding]:
+def _on_what_is_cancelled(plan: Plan, account: Account, ours: set[OrderId]) -> Iterator[Finding]:
     """Orders that cancel_orders takes along although they lock nothing of the targets, and other legs of those."""
     open_orders = account.open_orders
     if open_orders is None:
@@ -214,7 +213,6 @@ def _on_what_is_cancelled(plan: Plan, account: Account) -> Iterator[Finding]:
         named = first_of([f"order {order_id} ({said})" for order_id, said in legs], _NAMED)
         also = "What their other legs were to do is not done any more."
         yield _cancelled(f"cancel_orders cancels whole orders of several legs: {named}. {also}")
-    ours = _of_closes_under_way(account)
     if along := [order for order in cancelled if not order.has_legs and order.id not in locking | ours]:
         named = first_of([_single(each) for each in along], _NAMED)
         yield _cancelled(f"cancel_orders also cancels what locks nothing here: {named}.")

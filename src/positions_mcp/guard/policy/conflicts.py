@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from positions_mcp.domain.batch.rows import NextStep
 from positions_mcp.domain.ids import NIL_UUID
@@ -88,21 +88,27 @@ def known_too_late(plan: Plan, sent: Iterable[Operation]) -> Operation | None:
 
 
 def shared(plan: Plan, operations: Iterable[Operation]) -> Iterator[tuple[Target, Row]]:
-    """Targets and rows of operations that a plan touches too. A request for a whole account touches everything.
+    """Targets and rows of operations that a plan touches too. A request for a whole account touches everything."""
+    is_in_it = _within(plan)
+    for operation in operations:
+        everything = plan.kind.is_account_wide or operation.plan.kind.is_account_wide
+        for target, row in zip(operation.plan.targets, operation.rows, strict=True):
+            if everything or is_in_it(target):
+                yield target, row
+
+
+def _within(plan: Plan) -> Callable[[Target], bool]:
+    """Whether a plan is about a target's instrument.
 
     What is called the same is the same, whatever its id is by now, unless both were held at once.
     """
     ids = {target.instrument_id for target in plan.targets}
     names = {target.symbol for target in plan.targets if not target.has_namesakes}
-    for operation in operations:
-        everything = plan.kind.is_account_wide or operation.plan.kind.is_account_wide
-        for target, row in zip(operation.plan.targets, operation.rows, strict=True):
-            is_named = target.symbol in names and not target.has_namesakes
-            if everything or is_named or target.instrument_id in ids:
-                yield target, row
+    return lambda target: target.instrument_id in ids or (target.symbol in names and not target.has_namesakes)
 
 
 def _in_flight(plan: Plan, account: Account) -> Iterator[Finding]:
+    is_in_it = _within(plan)
     for operation in account.record.without(plan.plan_id):
         if not operation.plan.kind.is_close:
             continue
@@ -111,7 +117,7 @@ def _in_flight(plan: Plan, account: Account) -> Iterator[Finding]:
                 continue
             if plan.kind.is_close:
                 yield from _about(plan, account, operation, target, row)
-            elif target.instrument_id in (NIL_UUID, *plan.names):
+            elif target.instrument_id == NIL_UUID or is_in_it(target):
                 yield _sold_too(plan, operation, target)
 
 
